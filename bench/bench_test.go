@@ -15,7 +15,7 @@ type tensor = *cpu.Tensor[float32]
 
 func measured(t *testing.T, only string, backends ...Target) *Report {
 	t.Helper()
-	r, err := Run(t.Context(), Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test"}, backends...)
+	r, err := Run(t.Context(), Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test", unhurried: true}, backends...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +174,7 @@ func TestSpeedOfOperations(t *testing.T) {
 func TestWholeModels(t *testing.T) {
 	o := Options{
 		Mode: Quick, Only: regexp.MustCompile("^model|^head|^position"), Sizes: []Size{{32, 2, 64}}, Batches: []int{1, 3}, Command: "test",
+		unhurried: true,
 	}
 	r, err := Run(t.Context(), o, CPU())
 	if err != nil || r.Failures != nil { // whether time is flat a busy machine cannot say

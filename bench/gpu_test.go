@@ -15,7 +15,7 @@ func TestGPU(t *testing.T) {
 	t.Cleanup(ops.Close)
 	o := Options{
 		Mode: Quick, Only: regexp.MustCompile("^floor|^op/(Step|Sample)/decode/|^model/.*/text/|^parity/ops/(step|sample)"), Sizes: []Size{{32, 3, 64}},
-		Batches: []int{1}, Mixers: []string{nn.MixerTied}, Command: "test",
+		Batches: []int{1}, Mixers: []string{nn.MixerTied}, Command: "test", unhurried: true,
 	}
 	r, err := Run(t.Context(), o, GPU[*webgpu.Tensor](d, ops))
 	if err != nil || r.Err() != nil {

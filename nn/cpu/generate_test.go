@@ -5,14 +5,25 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 )
 
-// TestDecodingAllocatesNothing checks that a token, from the draw to the next logits, needs no more memory than the session has.
+// TestDecodingAllocatesNothing checks that a token, from the draw to the next logits, needs no more memory than the session has,
+// also where loops are wide enough for several cores.
 func TestDecodingAllocatesNothing(t *testing.T) {
+	parallel.SetWorkers(2)
+	t.Cleanup(func() { parallel.SetWorkers(0) })
+	var models []*optest.Reference
 	for _, name := range optest.ReferenceNames {
-		r := optest.LoadReference(t, name)
+		models = append(models, optest.LoadReference(t, name))
+	}
+	for _, mixer := range nn.Mixers() {
+		c := nn.Config{Vocab: 8000, Width: 256, Layers: 1, InnerLR: 0.1, WeightScale: nn.ScaleAbsmean, Mixer: mixer, TiedHead: true}.WithDefaults()
+		models = append(models, &optest.Reference{Name: "wide " + mixer, Config: c, Weights: optest.RandomWeights(c, 1), Tokens: models[0].Tokens})
+	}
+	for _, r := range models {
 		m, err := nn.NewModel(cpu.New(), r.Config, r.Weights)
 		if err != nil {
 			t.Fatal(err)
@@ -36,7 +47,7 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 				}
 			})
 			if n > 0 {
-				t.Errorf("%s, %s: %v allocations for 20 tokens", name, about, n)
+				t.Errorf("%s, %s: %v allocations for 20 tokens", r.Name, about, n)
 			}
 		}
 	}

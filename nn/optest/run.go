@@ -24,6 +24,11 @@ func RunWhere[T any](t *testing.T, ops op.Executor[T], wanted func(file, name st
 
 // RunOnly compares the operations of some files of this package with the reference.
 func RunOnly[T any](t *testing.T, ops op.Executor[T], files ...string) {
+	for _, file := range files {
+		if !slices.ContainsFunc(allCases[T](), func(c Case[T]) bool { return c.Op == file }) {
+			t.Errorf("%s: no operation has a file of that name", file)
+		}
+	}
 	runCases(t, ops, func(file, _ string, _ int) bool { return slices.Contains(files, file) })
 }
 

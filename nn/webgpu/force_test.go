@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"bitgpu/gpu/gputest"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 )
 
@@ -12,14 +13,33 @@ import (
 func TestUnfused(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
+	if n := logitsDispatches(t, o); n != 1 {
+		t.Errorf("got %d dispatches of a norm and a head, want one", n)
+	}
 	for _, v := range Variants() {
 		if v.plain {
 			o.Force(&v)
+			if n := logitsDispatches(t, o); n != 2 {
+				t.Errorf("unfused: got %d dispatches of a norm and a head, want two", n)
+			}
 			optest.RunOnly(t, o, v.Ops...)
 			return
 		}
 	}
 	t.Error("no variant is unfused")
+}
+
+// logitsDispatches returns how many dispatches a norm takes with the head behind it.
+func logitsDispatches(t *testing.T, o *Ops) int {
+	stream, x, gain := o.New(op.F32, 1, 64), o.New(op.F32, 1, 64), o.New(op.F32, 64)
+	logits, head := o.New(op.F32, 1, 8), o.New(op.F32, 8, 64)
+	defer o.Release(stream, x, gain, logits, head)
+	p, err := o.Prepare(op.Program[*Tensor]{&op.RMSNorm[*Tensor]{X: x, H: stream, Gain: gain}, &op.Head[*Tensor]{Logits: logits, X: x, W: head}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Release()
+	return len(p.(*program).steps)
 }
 
 // TestDeltaToken holds the kernels that take a token of the delta mixer in one or two dispatches, which software adapters
