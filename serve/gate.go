@@ -106,10 +106,10 @@ func (g *gate) leaveAfter(ending *sync.WaitGroup, leave func()) {
 	g.mu.Unlock()
 	go func() {
 		ending.Wait()
+		leave()
 		g.mu.Lock()
 		g.leaving--
 		g.mu.Unlock()
-		leave()
 	}()
 }
 

@@ -208,7 +208,6 @@ func TestReference(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no reference files (%v)", err)
 	}
-	withMetadata := 0
 	for _, path := range paths {
 		f, err := Open(path)
 		if err != nil {
@@ -223,20 +222,14 @@ func TestReference(t *testing.T) {
 			}
 		}
 		if tensor, ok := f.Tensor("embed.weight"); ok {
-			format, given := f.Metadata()["format"] // torch wrote it; our own files have none
-			if tensor.Shape[0] != 300 || given && format != "pt" {
+			torch := !strings.Contains(path, "d32-tied-head") // wrote the others, and says so
+			if tensor.Shape[0] != 300 || torch != (f.Metadata()["format"] == "pt") {
 				t.Errorf("%s: shape %v, metadata %v", path, tensor.Shape, f.Metadata())
-			}
-			if given {
-				withMetadata++
 			}
 		}
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-	if withMetadata == 0 {
-		t.Error("no file with metadata was read")
 	}
 }
 

@@ -7,8 +7,7 @@ import (
 )
 
 // Projection is a linear layer with its adapter. The matrices that read the same rows are one parameter, whose products stand
-// side by side, unless each has a norm of its own in front (use_rms_norm of BitNet): then each is a parameter of its own, and its norm
-// another.
+// side by side, unless each has a norm of its own in front (BitNet's use_rms_norm): then each matrix is a parameter, and each norm.
 type Projection[T any] struct {
 	Int8    bool    // inputs of the product are rounded, see op.Linear
 	NormEps float64 // ε of the norms in front of each matrix, 0: there are none
